@@ -65,15 +65,14 @@ class BatchEngine:
         jobs, store, wanted = self._jobs(job.name), opened(job.out), self._wanted
         _check(jobs)
         self._spending = Spending(self._clients, job.name, self._config.usd_per_h)
-        sent = {each.id: _listed(store, each) for each in jobs.living()}
-        held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
-        coming = (number for number in _noted(shards, wanted) if number not in held)
+        doing = _doing(jobs, store)
+        coming = (number for number in _noted(shards, wanted) if number not in doing)
         for numbers in _growing(coming, 2 * self.workers):
             if stop:
                 return
-            sent[_send(jobs, store, job, numbers)] = numbers
+            doing |= _children(_send(jobs, store, job, numbers), numbers)
         if wanted:
-            yield from self._follow(jobs, store, sent, wanted, stop)
+            yield from self._follow(jobs, store, doing, stop)
 
     def spent_usd(self) -> float:
         """What its machines cost since this run began, with those that may still come for its jobs
@@ -112,27 +111,20 @@ class BatchEngine:
         title = called(name)
         return BatchJobs(self._clients, title, log_group(title))
 
-    def _held(self, jobs: BatchJobs, id_: str, todo: Sequence[int]) -> set[int]:
-        """The shards that a job which lives still works on, or is to."""
-        (job,) = jobs.described([id_])
-        failed = {index for index, _ in jobs.failed(job)}
-        return {number for index, number in enumerate(todo) if index not in failed}
-
     def _follow(
-        self, jobs: BatchJobs, store: Store, sent: Mapping[str, Sequence[int]],
-        wanted: dict[int, Shard], stop: Stop,
-    ) -> Generator[Outcome]:  # fmt: skip
-        """The outcomes, until every shard has one or somebody stops; `wanted` gets empty."""
-        told: set[str] = set()
-        ids = {n: job_id for id_, todo in sent.items() for n, job_id in _children(id_, todo)}
+        self, jobs: BatchJobs, store: Store, doing: Mapping[int, str], stop: Stop
+    ) -> Generator[Outcome]:
+        """The outcomes, until every shard has one or somebody stops."""
+        told, wanted = set[str](), self._wanted
+        sent = sorted({id_.partition(":")[0] for id_ in doing.values()})
         began_s, look_s = time.monotonic(), self._look_s
         while True:
-            now = jobs.described(list(sent))
-            failed = _failures(jobs, now, sent, wanted)
+            now = jobs.described(sent)
+            failed = _failures(jobs, now, doing)
             written = list(_written(store, wanted))
-            took_s = jobs.took_s([ids[shard.number] for shard in written])
+            took_s = jobs.took_s([doing[shard.number] for shard in written])
             for shard in written:
-                yield _done(wanted.pop(shard.number), took_s.get(ids[shard.number], 0.0))
+                yield _done(wanted.pop(shard.number), took_s.get(doing[shard.number], 0.0))
             if all(job.is_over for job in now):
                 failed |= dict.fromkeys(wanted.keys() - failed.keys(), "it ended without rows")
             for number, why in failed.items():
@@ -217,10 +209,19 @@ def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> st
     return jobs.send(job.command, todo, len(numbers))
 
 
-def _children(id_: str, todo: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """The shards of a job, each with the id of who does it."""
-    for index, number in enumerate(todo):
-        yield number, f"{id_}:{index}" if len(todo) > 1 else id_
+def _children(id_: str, todo: Sequence[int]) -> dict[int, str]:
+    """The shards of a job, each with the id of the child that does it."""
+    return {n: f"{id_}:{index}" if len(todo) > 1 else id_ for index, n in enumerate(todo)}
+
+
+def _doing(jobs: BatchJobs, store: Store) -> dict[int, str]:
+    """The shards that jobs of an earlier run work on, or are to, each with the id of its child."""
+    doing: dict[int, str] = {}
+    for job in jobs.living():
+        failed = {id_ for id_, _ in jobs.failed(job)}
+        children = _children(job.id, _listed(store, job))
+        doing |= {n: id_ for n, id_ in children.items() if id_ not in failed}
+    return doing
 
 
 def _listed(store: Store, job: SentJob) -> list[int]:
@@ -235,18 +236,13 @@ def _listed(store: Store, job: SentJob) -> list[int]:
     return numbers
 
 
-def _failures(
-    jobs: BatchJobs, now: Sequence[SentJob], sent: Mapping[str, Sequence[int]],
-    wanted: Mapping[int, Shard],
-) -> dict[int, str]:  # fmt: skip
-    """Why children failed, by the shards that they were to do."""
-    found = {}
-    for job in now:
-        if job.counts.get("FAILED"):
-            for index, why in jobs.failed(job):
-                if sent[job.id][index] in wanted:
-                    found[sent[job.id][index]] = waiting.explained(why)
-    return found
+def _failures(jobs: BatchJobs, now: Sequence[SentJob], doing: Mapping[int, str]) -> dict[int, str]:
+    """Why children failed, by the shards that they were to do; a child that failed before this run
+    does none.
+    """
+    numbers = {id_: number for number, id_ in doing.items()}
+    found = {id_: why for job in now for id_, why in jobs.failed(job)}
+    return {numbers[id_]: waiting.explained(why) for id_, why in found.items() if id_ in numbers}
 
 
 def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:

@@ -111,6 +111,24 @@ def test_a_child_that_ends_with_an_error_of_ours_is_not_and_the_others_are_done(
     assert [each.error for each in up.run(2)] == [None]
 
 
+def test_what_failed_before_is_no_failure_of_who_does_it_again(up: Bench, jobs: Jobs) -> None:
+    store = up.store()
+    store.put("fails/1", b"")
+    store.put("waits/0", b"")
+
+    def has_failed() -> bool:
+        [job] = up.connect()(None, None).jobs(NAME).living()
+        return bool(job.counts.get("FAILED"))
+
+    [failed] = up.run(0, 1, stop=stopped_once(lambda: 1 in jobs.attempts and has_failed()))
+    assert (failed.shard, failed.error is None) == (1, False)
+    store.delete("fails/1")
+    assert [each.error for each in up.run(1)] == [None]
+    assert living(up) == 1, "shard 0 still waits"
+    store.delete("waits/0")
+    assert [each.error for each in up.run(0)] == [None]
+
+
 def test_who_stops_leaves_jobs_that_go_on_and_the_same_again_sends_none_twice(
     up: Bench, jobs: Jobs
 ) -> None:

@@ -95,16 +95,17 @@ class BatchJobs:
         """As they are now."""
         return [_sent(each) for each in self._described(ids)]
 
-    def failed(self, job: SentJob) -> Iterator[tuple[int, str]]:
-        """The index of each of its children that failed, and why."""
+    def failed(self, job: SentJob) -> Iterator[tuple[str, str]]:
+        """The id of each of its children that failed, or its own, and why."""
+        if not job.counts.get("FAILED"):
+            return
         if job.size == 1:
-            if job.counts.get("FAILED"):
-                yield 0, job.why
+            yield job.id, job.why
             return
         asked = {"arrayJobId": job.id, "jobStatus": "FAILED"}
         ids = [each["jobId"] for each in self._pages("list_jobs", "jobSummaryList", **asked)]
         for each in self._described(ids):
-            yield int(each["jobId"].rpartition(":")[2]), _why(each)
+            yield each["jobId"], _why(each)
 
     def took_s(self, ids: Sequence[str]) -> dict[str, float]:
         """How long each of these jobs or children ran, by its id; until now, if it still does."""
