@@ -1,4 +1,4 @@
-"""A worker that detects nothing: it writes a shard's rows, or waits or dies where an object says so."""
+"""A worker that detects nothing: it writes a shard's rows. Objects have it wait, die or fail."""
 
 import argparse
 import json
