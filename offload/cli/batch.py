@@ -208,6 +208,7 @@ def worker(
     out: Annotated[str, options.result("--out", takes="URL")],
     todo: Annotated[str, options.result("--todo", takes="KEY")],
     index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX", show_envvar=False)],
+    expects: Annotated[str | None, options.result("--expects", takes="VERSION")] = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -221,13 +222,14 @@ def worker(
         out: Where the batch's rows go.
         todo: The object under it that lists numbers of shards.
         index: Which of them. [env: AWS_BATCH_JOB_ARRAY_INDEX]
+        expects: The version of offload that began the batch; another one is refused.
     """
     from offload.domain.errors import OffloadError
     from offload.render import messages
     from offload.render.batches import outcomes
     from offload.usecases.batch import worker
 
-    outcome = worker.one(out, todo, index)
+    outcome = worker.one(out, todo, index, expects)
     messages.chosen(quiet=quiet, verbose=verbose).lines([outcomes.said(outcome)])
     if outcome.error:
         raise OffloadError(outcome.error)

@@ -165,7 +165,7 @@ def batch(
         status.remember(context, here)
         known = layout.read(out, layout.MANIFEST, Manifest)
         coming = iter(known.shards) if known else plan.shards(planned, source_store, out)
-        command = ("batch", "worker", "--out", spec.out)
+        command = ("batch", "worker", "--out", spec.out, "--expects", __version__)
         job = Job(planned.name, spec.out, partial(shard.work, spec), command)
         ahead = Ahead(coming, context.stop)
         lasting = cast("LastingEngine", engine) if traits.survives else None
