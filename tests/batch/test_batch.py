@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from offload.version import __version__
 from tests.batch.folders import document, filled, paths, rows
 from tests.conftest import Offload, on_a_terminal
 
@@ -87,7 +88,10 @@ def test_a_process_does_the_one_shard_it_is_told(
     gone.unlink()
     (out / "todo.json").write_text("[3, 2]")
     worker = ("batch", "worker", "--out", out, "--todo", "todo.json", "--index")
-    run = offload(*worker, "1")
+    other = offload(*worker, "1", "--expects", "0.0.1")
+    assert (other.returncode, gone.exists()) == (1, False)
+    assert f"This image has offload {__version__}, and offload 0.0.1 began" in other.stderr
+    run = offload(*worker, "1", "--expects", __version__)
     assert run.returncode == 0, run.stderr
     assert gone.exists()
     assert offload(*worker, "2").returncode == 1
