@@ -11,14 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from offload.domain.errors import OffloadError, UsageError
+from offload.domain.errors import OffloadError
 from offload.domain.results import Row
 from offload.domain.vision import Box, Detection
 from offload.drivers.folders import parquet
 from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.objects import store as stores
 from offload.drivers.objects.documents import join
-from offload.usecases.detect.request import Request
 from tests.stores.s3 import Server, s3
 
 __all__ = ["s3"]
@@ -97,12 +96,6 @@ def test_a_store_that_refuses_ends_a_document_in_a_sentence(s3: Server) -> None:
     with pytest.raises(OffloadError, match=r"detections\.jsonl is refused: AccessDenied"):
         join(lambda: iter(ROWS), ["jsonl"], stores.opened("s3://bucket/rows"), LABELS, {})
     assert not s3.bucket.objects
-
-
-def test_a_folder_of_results_in_a_store_is_refused_with_what_writes_there() -> None:
-    with pytest.raises(UsageError, match="takes a folder here, not s3://b/rows/") as refused:
-        Request(("photos",), out="s3://b/rows/")
-    assert refused.value.hint == "offload batch SOURCE --engine local --out s3://b/rows/"
 
 
 def test_no_rows_are_a_document_too(tmp_path: Path) -> None:

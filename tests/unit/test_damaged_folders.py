@@ -47,7 +47,7 @@ def test_a_torn_run_json_costs_nothing_as_the_log_has_the_settings_too(folder: P
     for cut in range(0, len(whole), len(whole) // 30):
         (folder / "run.json").write_bytes(whole[:cut])
         with results_dir.opened(str(folder), SETTINGS, overwrite=False) as results:
-            assert results.counts() == {"images": 2, "failed": 0}, cut
+            assert results.index.counts() == {"images": 2, "failed": 0}, cut
         with pytest.raises(UsageError, match=r"min_score: 0\.25 then, 0\.5 now"):
             work(folder, settings=SETTINGS | {"min_score": 0.5})
 

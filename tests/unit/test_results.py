@@ -61,8 +61,8 @@ def test_half_a_line_left_by_a_kill_is_dropped_and_its_image_done_again(tmp_path
     file = tmp_path / "detections.jsonl"
     file.write_bytes(file.read_bytes()[:-30])
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert results.holds(str(photos), "a.jpg")
-        assert not results.holds(str(photos), "b.jpg")
+        assert results.index.holds(str(photos), "a.jpg")
+        assert not results.index.holds(str(photos), "b.jpg")
     assert [one.path for one in log(tmp_path)] == ["a.jpg"]
 
 
@@ -72,7 +72,7 @@ def test_an_image_that_changed_since_is_done_again(tmp_path: Path) -> None:
     write(tmp_path, row("a.jpg", photos))
     photo.write_bytes(photo.read_bytes() + b"more")
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert not results.holds(str(photos), "a.jpg")
+        assert not results.index.holds(str(photos), "a.jpg")
 
 
 def test_an_image_that_was_only_touched_is_not(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_an_image_that_was_only_touched_is_not(tmp_path: Path) -> None:
     photo = saved(photos / "a.jpg")
     write(tmp_path, row("a.jpg", photos, sha256=sha256_of(str(photo)), mtime_ns=1))
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert results.holds(str(photos), "a.jpg")
+        assert results.index.holds(str(photos), "a.jpg")
     photo.write_bytes(b"x" * photo.stat().st_size)
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert not results.holds(str(photos), "a.jpg"), "same size, other content"
+        assert not results.index.holds(str(photos), "a.jpg"), "same size, other content"
 
 
 def test_a_failed_image_is_tried_again_and_its_new_row_replaces_the_old(tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_a_failed_image_is_tried_again_and_its_new_row_replaces_the_old(tmp_path
     saved(photos / "a.jpg")
     write(tmp_path, row("a.jpg", photos, error="damaged", detections=()), row("z.jpg"))
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert not results.holds(str(photos), "a.jpg")
+        assert not results.index.holds(str(photos), "a.jpg")
         results.append(row("a.jpg", photos))
         results.export((), LABELS, {})
-        assert results.holds(str(photos), "a.jpg")
+        assert results.index.holds(str(photos), "a.jpg")
     assert [(one.path, one.error) for one in log(tmp_path)] == [("z.jpg", None), ("a.jpg", None)]
 
 
@@ -242,5 +242,5 @@ def test_a_folder_of_schema_version_1_is_continued(tmp_path: Path) -> None:
     document["durations"]["turn_s"] = document["durations"].pop("upload_wait_s")
     file.write_text(json.dumps(document | {"schema": 1}) + "\n")
     with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
-        assert results.holds(str(photos), "a.jpg")
+        assert results.index.holds(str(photos), "a.jpg")
     assert [one.durations.upload_wait_s for one in log(tmp_path)] == [0.5]

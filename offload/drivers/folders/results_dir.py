@@ -7,27 +7,17 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, UsageError
-from offload.domain.results import SCHEMA, Json, Row, printable
+from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files, gallery
 from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
 from offload.drivers.folders.results_formats import FORMATS, WRITERS
+from offload.drivers.folders.results_index import RUN, Before, Index, before, refuse_another
 
 UNREADABLE = "unreadable.jsonl"
 """Lines of the log that were no rows."""
-_RUN = "run.json"
-
-
-class _Entry(NamedTuple):
-    offset: int
-    bytes: int | None
-    mtime_ns: int | None
-    etag: str | None
-    sha256: str | None
-    failed: bool
 
 
 @dataclass(slots=True)
@@ -36,19 +26,11 @@ class _Log:
     that are no rows, and the settings that the first row was made with.
     """
 
-    index: dict[str, _Entry] = field(default_factory=dict)
+    index: Index = field(default_factory=Index)
     end: int = 0
     lines: int = 0
     unreadable: list[bytes] = field(default_factory=list)
     settings: Json | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What a run needs to know of the one before."""
-
-    settings: Json | None = None
-    also_sent: list[str] = field(default_factory=list)
 
 
 class ResultsDir:
@@ -63,10 +45,10 @@ class ResultsDir:
         self.folder = folder
         self._settings = settings
         self._path = os.path.join(folder, FORMATS["jsonl"])
-        before, log = _run(folder), _read_log(self._path)
+        then, log = _run(folder), _read_log(self._path)
         if log.lines:
-            _refuse_another(folder, log.settings or before.settings, settings)
-        self.also_sent = before.also_sent
+            refuse_another(folder, log.settings or then.settings, settings)
+        self.also_sent = then.also_sent
         self.set_aside = len(log.unreadable)
         if log.unreadable:
             with open(os.path.join(folder, UNREADABLE), "ab", opener=files.plain) as file:
@@ -75,32 +57,10 @@ class ResultsDir:
         if log.unreadable:
             self._compact()
 
-    def holds(self, root: str, path: str) -> bool:
-        """Whether the image below `root` was detected already and has not changed since.
-
-        As in rsync's quick check, same size and modification time mean unchanged; another time
-        with the same size is settled by the SHA-256.
-        """
-        entry = self._log.index.get(printable(path))
-        if entry is None or entry.failed:
-            return False
-        location = os.path.join(root, path)
-        try:
-            status = os.stat(location)
-            if status.st_size != entry.bytes:
-                return False
-            return status.st_mtime_ns == entry.mtime_ns or files.sha256_of(location) == entry.sha256
-        except OSError:
-            return False
-
-    def holds_object(self, path: str, size_bytes: int | None, etag: str | None) -> bool:
-        """Whether the image at `path` of a store was detected already, and has that size and ETag
-        still, as far as they are known.
-        """
-        entry = self._log.index.get(printable(path))
-        if entry is None or entry.failed:
-            return False
-        return size_bytes in {None, entry.bytes} and etag in {None, entry.etag}
+    @property
+    def index(self) -> Index:
+        """What is done."""
+        return self._log.index
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""
@@ -108,14 +68,9 @@ class ResultsDir:
         with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device")
-        self._log.index[row.path] = _entry(self._log.end, row)
+        self.index.add(self._log.end, row)
         self._log.end += len(line)
         self._log.lines += 1
-
-    def counts(self) -> Json:
-        """How many images the folder has rows of, and how many of those failed."""
-        failed = sum(entry.failed for entry in self._log.index.values())
-        return {"images": len(self._log.index), "failed": failed}
 
     def annotate(self, path: str, picture: bytes, thumbnail: bytes) -> None:
         """Write the annotated picture of the image at `path`, and a small one, in mirrors of its
@@ -141,7 +96,7 @@ class ResultsDir:
     def write_run(self, document: Json) -> None:
         """Write `run.json`."""
         with files.writing("results", self.folder):
-            files.write_json(os.path.join(self.folder, _RUN), {"schema": SCHEMA} | document)
+            files.write_json(os.path.join(self.folder, RUN), {"schema": SCHEMA} | document)
 
     def export(
         self,
@@ -174,12 +129,12 @@ class ResultsDir:
         index = self._log.index
         with open(self._path, "rb", opener=files.plain) as log:
             for path in order or sorted(index):
-                log.seek(index[path].offset)
+                log.seek(index[path].at)
                 yield Row.from_dict(json.loads(log.readline()))
 
     def _compact(self) -> None:
         index = self._log.index
-        rows = self.rows(sorted(index, key=lambda path: index[path].offset))
+        rows = self.rows(sorted(index, key=lambda path: index[path].at))
         self._file.close()
         with files.atomic_write(self._path) as file:
             for number, row in enumerate(rows):
@@ -212,7 +167,7 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
 
 def _prepare(folder: str, *, overwrite: bool) -> None:
     if overwrite:
-        for name in (*FORMATS.values(), UNREADABLE, _RUN, gallery.NAME):
+        for name in (*FORMATS.values(), UNREADABLE, RUN, gallery.NAME):
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
     for tree in (os.path.join(folder, name) for name in (ANNOTATED, THUMBNAILS)):
@@ -224,33 +179,18 @@ def _prepare(folder: str, *, overwrite: bool) -> None:
             files.sweep(parent)
 
 
-def _refuse_another(folder: str, before: Json | None, settings: Json) -> None:
-    """See that the rows in `folder` were made with these settings."""
-    hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
-    if before is None:
-        raise UsageError(f"{folder} holds detections but no readable {_RUN}.", hint=hint)
-    changed = sorted(key for key in settings if before.get(key) != settings[key])
-    if changed:
-        differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
-        raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
-
-
-def _run(folder: str) -> _Run:
-    """What is known of the run before: nothing if there is none, or its document is damaged."""
-    path = os.path.join(folder, _RUN)
-    with suppress(FileNotFoundError, ValueError), open(path, "rb", opener=files.plain) as file:
-        return typed.parse(_Run, file.read())
-    return _Run()
+def _run(folder: str) -> Before:
+    """What is known of the run before: nothing if there is none."""
+    path = os.path.join(folder, RUN)
+    with suppress(FileNotFoundError), open(path, "rb", opener=files.plain) as file:
+        return before(file.read())
+    return Before()
 
 
 def _line(row: Row, settings: Json | None) -> bytes:
     document = row.to_dict() | ({"settings": settings} if settings is not None else {})
     line = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     return line.encode("utf-8", "backslashreplace")
-
-
-def _entry(offset: int, row: Row) -> _Entry:
-    return _Entry(offset, row.bytes, row.mtime_ns, row.etag, row.sha256, row.error is not None)
 
 
 def _read_log(path: str) -> _Log:
@@ -265,7 +205,7 @@ def _read_log(path: str) -> _Log:
             except (ValueError, KeyError, TypeError):
                 log.unreadable.append(line)
             else:
-                log.index[row.path] = _entry(log.end, row)
+                log.index.add(log.end, row)
                 if log.settings is None and isinstance(document.get("settings"), dict):
                     log.settings = document["settings"]
             log.end += len(line)

@@ -56,7 +56,7 @@ class Listing:
         self.root = self.root.rstrip("/")
 
     def __iter__(self) -> Iterator[tuple[str, Stored]]:
-        skip = f"{self.skip}/".removeprefix(f"{self.root}/") if self.skip else None
+        skip = f"{self.skip.rstrip('/')}/".removeprefix(f"{self.root}/") if self.skip else None
         for key, size_bytes, etag in opened(self.root).list():
             if skip and key.startswith(skip):
                 continue

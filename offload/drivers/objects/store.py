@@ -137,6 +137,15 @@ class Store:
         found = self.read(key, most_bytes)
         return None if found is None else found.data
 
+    def has(self, key: str) -> bool:
+        """Whether there is one."""
+        with self._explained(key):
+            try:
+                self._store.head(key)
+            except FileNotFoundError:
+                return False
+            return True
+
     def put(self, key: str, data: bytes) -> None:
         """Write one, whether or not there is one."""
         with self._explained(key):

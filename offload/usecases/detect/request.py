@@ -93,8 +93,10 @@ class Request:
 
     def _of_output(self) -> Iterator[tuple[str, str]]:
         if self.out is not None and is_url(self.out):
-            hint = f"offload batch SOURCE --engine local --out {self.out}"
-            yield f"--out takes a folder here, not {self.out}.", hint
+            if self.annotate:
+                yield "--annotate takes a folder for --out.", "For instance: --out results/"
+            if self.out.lower().startswith("http"):
+                yield f"Nothing can be written to {self.out}.", "For instance: --out results/"
         for name in self.formats:
             if name not in FORMATS:
                 yield f"There is no format {name!r}.{meant(name, FORMATS)}", _there_is(FORMATS)
@@ -251,11 +253,9 @@ def fitting(
     return kept
 
 
-def _takers(
-    name: str, others: Sequence[str] = (), places: Sequence[str] | None = None
-) -> list[str]:
+def _takers(name: str, others: Sequence[str] = (), where: Sequence[str] | None = None) -> list[str]:
     """The places, of all unless some are named, that a field does something at."""
-    return [at for at in places or (*known(), SPLIT) if _takes(at, others, name)]
+    return [at for at in where or (*known(), SPLIT) if _takes(at, others, name)]
 
 
 def moved(request: Request, where: str, **changed: Any) -> Request:

@@ -14,8 +14,8 @@ from offload.domain.ports import Session
 from offload.domain.results import Json, Row, printable
 from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
-from offload.drivers.folders import results_dir, results_formats
-from offload.drivers.folders.results_dir import ResultsDir
+from offload.drivers.folders import results_formats
+from offload.drivers.folders.results_dir import UNREADABLE, ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import FileImage, ImageList
@@ -24,7 +24,7 @@ from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers.config import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import places, privacy, rows
+from offload.usecases.detect import places, privacy, results, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
 from offload.usecases.detect.todo import Todo
@@ -162,18 +162,18 @@ def detection(
         selection = request.selection(model)
         check_classes(selection, model.labels)
         other = places.fallback(request.fallback, config, model) if request.fallback else None
-        results: ResultsDir | None = None
+        kept: results.Results | None = None
         if request.out is not None:
             fixed = request.fixed(model, found.root)
-            opened = results_dir.opened(request.out, fixed, overwrite=request.overwrite)
-            results = stack.enter_context(opened)
-            if results.set_aside:
+            opened = results.opened(request.out, fixed, overwrite=request.overwrite)
+            kept = stack.enter_context(opened)
+            if kept.set_aside:
                 context.reporter.warn(
                     f"Lines of the log in {request.out} that could not be read "
-                    f"({results.set_aside}) are kept in {results_dir.UNREADABLE}; their images "
+                    f"({kept.set_aside}) are kept in {UNREADABLE}; their images "
                     "are done again."
                 )
-        todo = stack.enter_context(closing(Todo(found, results)))
+        todo = stack.enter_context(closing(Todo(found, kept)))
         many = sys.maxsize if todo.total is None else todo.total
         session = stack.enter_context(place.open(selection, many))
         if not session.labels and model.identity.runtime in source.NAMELESS:
@@ -188,8 +188,8 @@ def detection(
             max_failures=lambda: request.failure_limit(todo.least),
             fallback=fallback,
         )
-        if results is not None and request.annotate:
-            job = replace(job, keep=partial(_annotate, results, request))
+        if isinstance(kept, ResultsDir) and request.annotate:
+            job = replace(job, keep=partial(_annotate, kept, request))
         answers = stack.enter_context(shared(session, job, todo.left)) if shared else None
         detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
@@ -202,9 +202,9 @@ def detection(
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         run.read = job.read
         run.tally.least_score = request.shown_score
-        if results is not None:
-            run.log = results.append
-            stack.enter_context(_documented(results, request, fixed, session, run))
+        if kept is not None:
+            run.log = kept.append
+            stack.enter_context(_documented(kept, request, fixed, session, run))
         yield run
         if omission_before != found.omission:
             context.reporter.note(found.omission)
@@ -212,7 +212,7 @@ def detection(
 
 @contextmanager
 def _documented(
-    results: ResultsDir, request: Request, fixed: Json, session: Session, run: DetectRun
+    kept: results.Results, request: Request, fixed: Json, session: Session, run: DetectRun
 ) -> Iterator[None]:
     """`run.json` from the start, and again with the other documents at the end."""
     provenance: Json = {"offload": __version__, "model": asdict(session.model)}
@@ -226,22 +226,22 @@ def _documented(
         "finished_at": None,
         "complete": False,
     }
-    if results.also_sent:
-        document["also_sent"] = results.also_sent
+    if kept.also_sent:
+        document["also_sent"] = kept.also_sent
     nothing_to_do = run.kept and run.total == 0
     if not nothing_to_do:  # else the run that did the work keeps its account
-        results.write_run(document)
+        kept.write_run(document)
     with ExitStack() as stack:
         shown = request.shown_score if request.annotate else None
-        stack.callback(results.export, request.formats, session.labels, provenance, shown)
+        stack.callback(kept.export, request.formats, session.labels, provenance, shown)
         try:
             yield
         except KeyboardInterrupt:
             stack.pop_all()  # now means now; the log is whole as it is
             raise
-    if results.counts()["images"] > run.images:
+    if kept.index.counts()["images"] > run.images:
         run.tally = Tally(request.shown_score)
-        for row in results.rows():
+        for row in kept.rows():
             run.tally.add(row)
     if nothing_to_do:
         return
@@ -252,8 +252,8 @@ def _documented(
     }
     if run.sessions:
         outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
-        outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
-    results.write_run(document | outcome | {"in_folder": results.counts()})
+        outcome["also_sent"] = sorted({*kept.also_sent, *run.duplicate_uploads})
+    kept.write_run(document | outcome | {"in_folder": kept.index.counts()})
 
 
 def _shown(source: str | Image) -> str:

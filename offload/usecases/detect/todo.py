@@ -5,11 +5,11 @@ from dataclasses import replace
 from itertools import chain
 
 from offload.domain.errors import UsageError
-from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage, ImageList
 from offload.drivers.images.stored import Listing, Reader, Stored
 from offload.usecases.detect.ahead import Item, ReadAhead
+from offload.usecases.detect.results import Results
 
 _FEWEST = 1000
 """Images that a share of failures is taken of at least, while nobody knows how many there are."""
@@ -23,7 +23,7 @@ class Todo:
         UsageError: a listing has no image.
     """
 
-    def __init__(self, found: ImageList | Listing, results: ResultsDir | None) -> None:
+    def __init__(self, found: ImageList | Listing, results: Results | None) -> None:
         self.found, self._results = found, results
         self.total: int | None = None
         self.kept = self._so_far = 0
@@ -74,8 +74,8 @@ class Todo:
         if self._results is None or path in found.held:
             return False
         if (stored := found.stored.get(path)) is not None:
-            return self._results.holds_object(path, stored.size_bytes, stored.etag)
-        return self._results.holds(found.root, path)
+            return self._results.index.holds_object(path, stored.size_bytes, stored.etag)
+        return self._results.index.holds(found.root, path)
 
     def _stored(self) -> Iterator[Item]:
         return (
@@ -96,7 +96,7 @@ class Todo:
     def _new(self, found: Listing) -> Generator[Item]:
         for path, stored in found:
             results = self._results
-            if results and results.holds_object(path, stored.size_bytes, stored.etag):
+            if results and results.index.holds_object(path, *stored[1:]):
                 self.kept += 1
             else:
                 self._so_far += 1
