@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,18 @@ def test_a_process_does_the_one_shard_it_is_told(
     assert run.returncode == 0, run.stderr
     assert gone.exists()
     assert offload(*worker, "2").returncode == 1
+
+
+def test_a_shard_that_has_its_rows_is_not_done_again(
+    offload: Offload, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows"
+    offload("batch", images, "--out", out, *HERE, "--shard-images", "10")
+    shutil.rmtree(out / "manifest")  # without its list it cannot be
+    (out / "todo.json").write_text("[3]")
+    run = offload("batch", "worker", "--out", out, "--todo", "todo.json", "--index", "0")
+    assert run.returncode == 0, run.stderr
+    assert "its rows were there already" in run.stderr
 
 
 def test_all_rows_are_joined_in_the_formats_that_are_asked_for(
