@@ -24,7 +24,9 @@ from offload.usecases.detect import places, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 
-Format: TypeAlias = Literal["jsonl", "coco", "csv", "json", "parquet"]
+Format: TypeAlias = Literal[
+    "jsonl", "coco", "coco-results", "megadetector", "csv", "json", "parquet"
+]
 
 
 def detect(

@@ -40,7 +40,7 @@ def run(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json|parquet],…",
+            takes="[jsonl|coco|…],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "",
@@ -89,7 +89,7 @@ def run(
         out: Where rows go; one that holds part of the same batch is continued.
         engine: Who hands out the shards. local: processes of this machine; aws-batch: array jobs.
         name: Name of the batch. [default: made of --out]
-        formats: Files of all rows, besides those of the shards.
+        formats: Files of all rows, besides those of the shards; those of offload detect.
         address: Where the engine's cluster listens.
         batch_workers: Shards in progress at a time. [default: the engine decides]
         cpus: Cores of each worker.
@@ -105,7 +105,7 @@ def run(
         price_usd_per_h: Price per hour of a machine. [default: AWS's]
         subnet: Subnet, or A,B for several. [default: those of the default network]
         shard_images: Images per shard. [default: 5 to 15 minutes of work]
-        max_cost_usd: Stop when that is spent; the same command goes on.
+        max_cost_usd: Stop when this run has cost so much; the same command goes on.
         min_score: Drop detections below this score. [default: the model's, 0.25 or 0.5]
         classes: Keep only this class, by name or id; repeatable.
         max_detections: Keep at most this many detections per image, the best.
@@ -122,9 +122,12 @@ def run(
 
     asked = Batch(**options.fields(ctx, Batch) | {"formats": options.names(formats)})
     request = Request((source,), **options.fields(ctx, Request, *_OTHERS))
+    fixed = options.fields(ctx, EngineConfig, "workers")
     if engine == batches.ENGINE:
-        if not batches.bring_up(ctx, asked, plan=plan, yes=yes, as_json=as_json):
+        machines = batches.bring_up(ctx, asked, plan=plan, yes=yes, as_json=as_json)
+        if not machines:
             return
+        fixed |= machines
     else:
         batches.refuse_options(ctx, engine)
         consent.to_engine(engine, yes=yes)
@@ -133,7 +136,7 @@ def run(
         context = bootstrap.context(say.hear, bar, offline=offline)
         config = EngineConfig(
             settings=context.settings, reporter=context.reporter, workers=batch_workers,
-            **options.fields(ctx, EngineConfig, "workers"),
+            **fixed,
         )  # fmt: skip
         with batch(asked, request, config, context) as running:
             with (
@@ -205,6 +208,7 @@ def worker(
     out: Annotated[str, options.result("--out", takes="URL")],
     todo: Annotated[str, options.result("--todo", takes="KEY")],
     index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX", show_envvar=False)],
+    expects: Annotated[str | None, options.result("--expects", takes="VERSION")] = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -218,13 +222,14 @@ def worker(
         out: Where the batch's rows go.
         todo: The object under it that lists numbers of shards.
         index: Which of them. [env: AWS_BATCH_JOB_ARRAY_INDEX]
+        expects: The version of offload that began the batch; another one is refused.
     """
     from offload.domain.errors import OffloadError
     from offload.render import messages
     from offload.render.batches import outcomes
     from offload.usecases.batch import worker
 
-    outcome = worker.one(out, todo, index)
+    outcome = worker.one(out, todo, index, expects)
     messages.chosen(quiet=quiet, verbose=verbose).lines([outcomes.said(outcome)])
     if outcome.error:
         raise OffloadError(outcome.error)

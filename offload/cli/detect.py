@@ -38,7 +38,7 @@ def detect(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json|parquet],…",
+            takes="[jsonl|coco|…],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "jsonl",
@@ -97,7 +97,7 @@ def detect(
         classes: Keep only this class, by name or id; repeatable.
         out: Folder, or URL of a store, for results; one that holds part of the same job is
             continued.
-        formats: File formats in --out.
+        formats: File formats in --out: jsonl, coco, coco-results, megadetector, csv, json, parquet.
         annotate: Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.
         overwrite: Discard the results already in --out.
         as_json: One JSON object per image on standard output.

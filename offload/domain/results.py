@@ -1,5 +1,6 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -124,6 +125,14 @@ def to_records(rows: Iterable[Row]) -> list[Json]:
     return [{name: line[name] for name in CSV_COLUMNS} for line in lines]
 
 
+def image_id(path: str) -> int:
+    """A number for an image that its path alone decides, so that others may come and go: 53 bits of
+    the SHA-256, which every reader of JSON keeps exactly.
+    """
+    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:7], "big") >> 3
+
+
 def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:
     """The row's `annotations` entries: boxes in pixels as [x, y, width, height], with scores."""
     assert row.width is not None
@@ -138,9 +147,33 @@ def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:
             "category_id": d.class_id,
             "bbox": [round(v, 2) for v in (x, y, width, height)],
             "area": round(width * height, 2),
+            "segmentation": [],
             "iscrowd": 0,
             "score": d.score,
         }
+
+
+def megadetector_image(row: Row) -> Json:
+    """The row as MegaDetector's format has an image: boxes as [x, y, width, height] in 0..1, class
+    ids as text; or why there is nothing.
+    """
+    if row.error is not None:
+        return {"file": row.path, "failure": row.error, "detections": None}
+    found = [
+        {
+            "category": str(d.class_id),
+            "conf": d.score,
+            "bbox": [
+                round(v, 5)
+                for v in (
+                    d.box.xmin, d.box.ymin, d.box.xmax - d.box.xmin, d.box.ymax - d.box.ymin,
+                )
+            ],
+        }
+        for d in row.detections
+    ]  # fmt: skip
+    size = {"width": row.width, "height": row.height}
+    return {"file": row.path, **size, "detections": found}
 
 
 def coco_categories(labels: Mapping[int, str], seen: Iterable[tuple[int, str]]) -> Iterator[Json]:

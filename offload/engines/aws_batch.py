@@ -10,12 +10,14 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
 from offload.drivers.aws.batch import waiting
 from offload.drivers.aws.batch.jobs import MOST_CHILDREN, BatchJobs, SentJob
 from offload.drivers.aws.batch.spec import called, log_group
+from offload.drivers.aws.batch.spending import Spending
 from offload.drivers.objects.store import Store, opened
 from offload.engines.ports import EngineConfig, EngineTraits, Job, Outcome, Shard
 
@@ -29,8 +31,6 @@ _LOOK_S, _SELDOM_S, _TICK_S = 1.0, 15.0, 0.25
 """How long it is from one look to the next, at first and at most; who stops is heard in between."""
 _BOOT_S = 300.0
 """So long the first machine may take to come, fetch the image and begin."""
-_CANCELLED = "cancelled"
-"""The object that says so of a batch."""
 _TODO_BYTES = 1_000_000
 
 
@@ -50,6 +50,8 @@ class BatchEngine:
         self._clients = config.clouds(config.region, config.profile).clients
         self._boot_s = boot_s
         self._look_s = look_s
+        self._spending: Spending | None = None
+        self._wanted: dict[int, Shard] = {}
 
     @contextmanager
     def open(self) -> Iterator["BatchEngine"]:
@@ -57,23 +59,28 @@ class BatchEngine:
         yield self
 
     def run(self, job: Job, shards: Iterable[Shard], stop: Stop) -> Generator[Outcome]:
-        """What became of each shard. All are sent at once, but for those that jobs of an earlier
-        run still work on.
+        """What became of each shard. They are sent as they come, in jobs of growing size, but for
+        those that jobs of an earlier run still work on.
         """
-        jobs, store = self._jobs(job.name), opened(job.out)
-        wanted = {shard.number: shard for shard in shards}
-        if not wanted or stop:
-            return
+        jobs, store, wanted = self._jobs(job.name), opened(job.out), self._wanted
         _check(jobs)
-        sent = {each.id: _listed(store, each) for each in jobs.living()}
-        held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
-        sent |= _send(jobs, store, job, sorted(wanted.keys() - held))
-        yield from self._follow(jobs, store, sent, wanted, stop)
-        if wanted and store.get(_CANCELLED, 1) is None:
-            self._config.reporter.note(
-                "The jobs go on without this command. To see them: offload batch status "
-                f"{job.name}; to end them: offload batch cancel {job.name}"
-            )
+        self._spending = Spending(self._clients, job.name, self._config.usd_per_h)
+        doing = _doing(jobs, store)
+        coming = (number for number in _noted(shards, wanted) if number not in doing)
+        for numbers in _growing(coming, 2 * self.workers):
+            if stop:
+                return
+            doing |= _children(_send(jobs, store, job, numbers), numbers)
+        if wanted:
+            yield from self._follow(jobs, store, doing, stop)
+
+    def spent_usd(self) -> float:
+        """What its machines cost since this run began, with those that may still come for its jobs
+        and the minutes that they stay afterwards.
+        """
+        if self._spending is None:
+            return 0.0
+        return self._spending.usd(coming=min(self.workers, len(self._wanted)))
 
     def status(self, name: str) -> Iterator[str]:
         """A line for each job that has not ended, and why it waits."""
@@ -104,24 +111,20 @@ class BatchEngine:
         title = called(name)
         return BatchJobs(self._clients, title, log_group(title))
 
-    def _held(self, jobs: BatchJobs, id_: str, todo: Sequence[int]) -> set[int]:
-        """The shards that a job which lives still works on, or is to."""
-        (job,) = jobs.described([id_])
-        failed = {index for index, _ in jobs.failed(job)}
-        return {number for index, number in enumerate(todo) if index not in failed}
-
     def _follow(
-        self, jobs: BatchJobs, store: Store, sent: Mapping[str, Sequence[int]],
-        wanted: dict[int, Shard], stop: Stop,
-    ) -> Generator[Outcome]:  # fmt: skip
-        """The outcomes, until every shard has one or somebody stops; `wanted` gets empty."""
-        told: set[str] = set()
+        self, jobs: BatchJobs, store: Store, doing: Mapping[int, str], stop: Stop
+    ) -> Generator[Outcome]:
+        """The outcomes, until every shard has one or somebody stops."""
+        told, wanted = set[str](), self._wanted
+        sent = sorted({id_.partition(":")[0] for id_ in doing.values()})
         began_s, look_s = time.monotonic(), self._look_s
         while True:
-            now = jobs.described(list(sent))
-            failed = _failures(jobs, now, sent, wanted)
-            for shard in list(_written(store, wanted)):
-                yield _done(wanted.pop(shard.number))
+            now = jobs.described(sent)
+            failed = _failures(jobs, now, doing)
+            written = list(_written(store, wanted))
+            took_s = jobs.took_s([doing[shard.number] for shard in written])
+            for shard in written:
+                yield _done(wanted.pop(shard.number), took_s.get(doing[shard.number], 0.0))
             if all(job.is_over for job in now):
                 failed |= dict.fromkeys(wanted.keys() - failed.keys(), "it ended without rows")
             for number, why in failed.items():
@@ -181,16 +184,44 @@ def _check(jobs: BatchJobs) -> None:
         )
 
 
-def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> dict[str, list[int]]:
-    """The shards of each job that was sent for them, by its id."""
-    sent = {}
-    for first in range(0, len(numbers), MOST_CHILDREN):
-        some = list(numbers[first : first + MOST_CHILDREN])
-        data = json.dumps(some).encode()
-        todo = f"todo/{hashlib.sha256(data).hexdigest()[:16]}.json"
-        store.put(todo, data)
-        sent[jobs.send(job.command, todo, len(some))] = some
-    return sent
+def _noted(shards: Iterable[Shard], wanted: dict[int, Shard]) -> Iterator[int]:
+    """The numbers of the shards, all of which are wanted."""
+    for shard in shards:
+        wanted[shard.number] = shard
+        yield shard.number
+
+
+def _growing(numbers: Iterator[int], first: int) -> Iterator[list[int]]:
+    """First so many, then twice as many each time, up to what an array may have: machines come
+    while the rest is listed, and jobs stay few.
+    """
+    size = first
+    while some := list(islice(numbers, min(size, MOST_CHILDREN))):
+        yield some
+        size *= 2
+
+
+def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> str:
+    """The id of the job that was sent for these shards."""
+    data = json.dumps(numbers).encode()
+    todo = f"todo/{hashlib.sha256(data).hexdigest()[:16]}.json"
+    store.put(todo, data)
+    return jobs.send(job.command, todo, len(numbers))
+
+
+def _children(id_: str, todo: Sequence[int]) -> dict[int, str]:
+    """The shards of a job, each with the id of the child that does it."""
+    return {n: f"{id_}:{index}" if len(todo) > 1 else id_ for index, n in enumerate(todo)}
+
+
+def _doing(jobs: BatchJobs, store: Store) -> dict[int, str]:
+    """The shards that jobs of an earlier run work on, or are to, each with the id of its child."""
+    doing: dict[int, str] = {}
+    for job in jobs.living():
+        failed = {id_ for id_, _ in jobs.failed(job)}
+        children = _children(job.id, _listed(store, job))
+        doing |= {n: id_ for n, id_ in children.items() if id_ not in failed}
+    return doing
 
 
 def _listed(store: Store, job: SentJob) -> list[int]:
@@ -205,18 +236,13 @@ def _listed(store: Store, job: SentJob) -> list[int]:
     return numbers
 
 
-def _failures(
-    jobs: BatchJobs, now: Sequence[SentJob], sent: Mapping[str, Sequence[int]],
-    wanted: Mapping[int, Shard],
-) -> dict[int, str]:  # fmt: skip
-    """Why children failed, by the shards that they were to do."""
-    found = {}
-    for job in now:
-        if job.counts.get("FAILED"):
-            for index, why in jobs.failed(job):
-                if sent[job.id][index] in wanted:
-                    found[sent[job.id][index]] = waiting.explained(why)
-    return found
+def _failures(jobs: BatchJobs, now: Sequence[SentJob], doing: Mapping[int, str]) -> dict[int, str]:
+    """Why children failed, by the shards that they were to do; a child that failed before this run
+    does none.
+    """
+    numbers = {id_: number for number, id_ in doing.items()}
+    found = {id_: why for job in now for id_, why in jobs.failed(job)}
+    return {numbers[id_]: waiting.explained(why) for id_, why in found.items() if id_ in numbers}
 
 
 def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:
@@ -227,9 +253,9 @@ def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:
             yield shard
 
 
-def _done(shard: Shard) -> Outcome:
+def _done(shard: Shard, took_s: float) -> Outcome:
     """Rows that this process has not seen: who wants to know more of them reads them."""
-    return Outcome(shard.number, images=shard.images, wrote=False)
+    return Outcome(shard.number, images=shard.images, took_s=took_s, wrote=False)
 
 
 def _failed(shard: Shard, why: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -121,21 +122,31 @@ def _connected(config: EngineConfig) -> Iterator[DaskCluster]:
 
 @contextmanager
 def _started(config: EngineConfig) -> Iterator[Any]:
-    """A cluster of this machine's cores: processes of one thread each, unless told."""
+    """A cluster of this machine's cores: processes that do one shard at a time."""
     from distributed import LocalCluster
 
-    cores = config.cpus or 1
-    workers = config.workers or max(1, machine.usable_cores() // cores)
-    with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=workers,
-        threads_per_worker=cores,
-        dashboard_address=None,
-        # What a worker may hold is what its process can have, as without Dask.
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-        resources={"GPU": config.gpus} if config.gpus else None,
-    ) as cluster:
-        yield cluster
+    workers = config.workers or max(1, machine.usable_cores() // (config.cpus or 1))
+    before = dict(os.environ)
+    # Its threads and their children inherit this: what a terminal sends to everybody is for us.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        cluster = LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            # What a worker may hold is what its process can have, as without Dask.
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            resources={"GPU": config.gpus} if config.gpus else None,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    try:
+        with cluster:
+            yield cluster
+    finally:  # Dask sets variables of this process, for its children
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _client(distributed: Any, target: Any) -> Any:

@@ -5,6 +5,7 @@ object under the batch's output, written where there is none yet, so a shard may
 and is never lost.
 """
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -66,8 +67,9 @@ class EngineConfig:
     """Everything an engine may be made of; None where it decides.
 
     `address` is where a cluster listens, `workers` how many shards are worked on at a time, `most`
-    up to how many machines may come; `cpus` and `gpus` are what one worker uses. `region` and
-    `profile` are those of a cloud's account.
+    up to how many machines may come, each for at most `usd_per_h`: without a price, more than any
+    limit. `cpus` and `gpus` are what one worker uses. `region` and `profile` are those of a cloud's
+    account.
     """
 
     settings: Settings
@@ -80,6 +82,7 @@ class EngineConfig:
     gpus: int | None = None
     most: int | None = None
     is_spot: bool = False
+    usd_per_h: float = math.inf
     region: str | None = None
     profile: str | None = None
 
@@ -136,7 +139,7 @@ class Billed(Protocol):
     """A session of an engine that knows what it costs."""
 
     def spent_usd(self) -> float:
-        """What it has cost so far, with what is still coming up."""
+        """What this run has cost so far, with what is still coming up or cannot end at once."""
 
 
 @dataclass(frozen=True, slots=True)

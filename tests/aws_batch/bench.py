@@ -3,7 +3,8 @@ that only says that it built, jobs that are processes.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,16 +144,31 @@ class Bench:
         """What lies below the output."""
         return opened(OUT)
 
-    def run(self, *numbers: int, stop: Stop | None = None, boot_s: float = 300) -> list[Outcome]:
-        """What became of the shards with these numbers."""
+    def session(self, boot_s: float = 300, most: int = 8) -> BatchEngine:
+        """An engine of up to so many machines, a dollar an hour each."""
         cloud = self.cloud()
         config = EngineConfig(
-            settings.load({}), Reporter(self.told.append), lambda _r, _p: cloud, most=2
-        )
-        engine = BatchEngine(config, boot_s=boot_s, look_s=0.05)
+            settings.load({}), Reporter(self.told.append), lambda _r, _p: cloud, most=most,
+            usd_per_h=1.0,
+        )  # fmt: skip
+        return BatchEngine(config, boot_s=boot_s, look_s=0.05)
+
+    def run(
+        self, *numbers: int, stop: Stop | None = None, boot_s: float = 300, most: int = 8
+    ) -> list[Outcome]:
+        """What became of the shards with these numbers."""
+        engine = self.session(boot_s, most)
         job = Job(NAME, OUT, work=_nothing, command=("--out", OUT))
         with engine.open() as session:
             return list(session.run(job, shards(*numbers), Stop() if stop is None else stop))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it, on a busy machine too."""
+    until_s = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
 
 
 def shards(*numbers: int) -> list[Shard]:

@@ -8,7 +8,7 @@ import pytest
 
 from offload.drivers.objects.store import opened
 from offload.usecases import examples
-from tests.aws_batch.bench import NAME, OUT, SOURCE, Bench, as_process
+from tests.aws_batch.bench import NAME, OUT, SOURCE, Bench, as_process, until
 from tests.conftest import Offload
 from tests.testbed.jobs import Jobs
 
@@ -66,6 +66,22 @@ def test_all_images_have_rows_and_what_it_took_goes_again(
     gone = offload("down", f"batch:{NAME}")
     assert gone.returncode == 0, gone.stderr
     assert not bench.there()
+
+
+def test_what_it_may_cost_ends_its_jobs_and_the_same_command_goes_on(
+    bench: Bench, workers: Jobs, pictures: int, offload: Offload
+) -> None:
+    workers.holds = True
+    words = (*WORDS, "--yes", "--price", 1, "--max", 1)
+    stopped = offload(*words, "--max-cost", 0.1)
+    assert stopped.returncode == 1, stopped.stderr
+    assert "of --max-cost $0.10 are spent, what is yet to end included" in stopped.stderr
+    jobs = bench.connect()(None, None).jobs(NAME)
+    until(lambda: not jobs.living())
+    workers.holds = False
+    done = offload(*words, "--max-cost", 10, "--json")
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["images"] == pictures
 
 
 def test_options_of_machines_mean_nothing_to_another_engine(offload: Offload) -> None:

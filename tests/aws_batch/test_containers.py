@@ -14,7 +14,7 @@ from tests.conftest import Offload
 from tests.engine import FLEETS, have_image
 from tests.testbed.jobs import Jobs
 
-pytestmark = pytest.mark.xdist_group("aws-batch")
+pytestmark = pytest.mark.xdist_group("containers")
 __all__ = ["pictures"]
 
 

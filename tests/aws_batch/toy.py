@@ -1,10 +1,11 @@
-"""A worker that detects nothing: it writes a shard's rows, or dies where an object says so."""
+"""A worker that detects nothing: it writes a shard's rows. Objects have it wait, die or fail."""
 
 import argparse
 import json
 import os
 import signal
 import sys
+import time
 
 from offload.drivers.objects.store import opened
 
@@ -20,6 +21,8 @@ def main() -> None:
     asked = parser.parse_args(sys.argv[1:])
     store = opened(asked.out)
     number = json.loads(store.get(asked.todo, 10**6) or b"")[asked.index]
+    while store.get(f"waits/{number}", 1) is not None:
+        time.sleep(0.05)
     if store.get(f"dies/{number}", 1) is not None:
         store.delete(f"dies/{number}")
         sys.stderr.write(f"shard {number} dies\n")

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from offload.version import __version__
 from tests.batch.folders import document, filled, paths, rows
 from tests.conftest import Offload, on_a_terminal
 
@@ -87,10 +89,25 @@ def test_a_process_does_the_one_shard_it_is_told(
     gone.unlink()
     (out / "todo.json").write_text("[3, 2]")
     worker = ("batch", "worker", "--out", out, "--todo", "todo.json", "--index")
-    run = offload(*worker, "1")
+    other = offload(*worker, "1", "--expects", "0.0.1")
+    assert (other.returncode, gone.exists()) == (1, False)
+    assert f"This image has offload {__version__}, and offload 0.0.1 began" in other.stderr
+    run = offload(*worker, "1", "--expects", __version__)
     assert run.returncode == 0, run.stderr
     assert gone.exists()
     assert offload(*worker, "2").returncode == 1
+
+
+def test_a_shard_that_has_its_rows_is_not_done_again(
+    offload: Offload, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows"
+    offload("batch", images, "--out", out, *HERE, "--shard-images", "10")
+    shutil.rmtree(out / "manifest")  # without its list it cannot be
+    (out / "todo.json").write_text("[3]")
+    run = offload("batch", "worker", "--out", out, "--todo", "todo.json", "--index", "0")
+    assert run.returncode == 0, run.stderr
+    assert "its rows were there already" in run.stderr
 
 
 def test_all_rows_are_joined_in_the_formats_that_are_asked_for(

@@ -23,7 +23,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("detect x --where ", PLACES),
         ("detect x --with ", PLACES[:6]),
-        ("detect x --format jsonl,c", ["jsonl,coco", "jsonl,csv"]),
+        ("detect x --format jsonl,c", ["jsonl,coco", "jsonl,coco-results", "jsonl,csv"]),
         ("profile x --where local,", [f"local,{name}" for name in PLACES[1:6]]),
         ("experiment x --where r", ["remote"]),
         ("detect x -m efficientdet-l", ["efficientdet-lite0"]),

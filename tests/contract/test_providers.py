@@ -118,7 +118,7 @@ def test_the_doctor_says_which_package_brings_what(toy: Toy) -> None:
     }
     assert facts["providers"]["toy"] == "offload-toy 1.0"
     assert facts["detectors"] == {
-        "tflite": "offload", "savedmodel": "offload", "toy": "offload-toy 1.0",
+        "tflite": "offload", "savedmodel": "offload", "onnx": "offload", "toy": "offload-toy 1.0",
     }  # fmt: skip
 
 

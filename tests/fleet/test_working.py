@@ -15,7 +15,6 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import ImageFailed, Noted, Warned
 from offload.domain.machines import Backlog, Message
 from offload.domain.vision import Image
-from offload.drivers.images import image_files
 from offload.service.queued.working import HIDDEN_S, IDLE_S, LONGEST_S, QueueWorker
 from tests.fleet.fakes import FakeMember
 from tests.fleet.world import ANSWERS, Cut, Lives, World, taken
@@ -196,7 +195,7 @@ def test_a_message_that_is_no_task_of_ours_goes_where_its_reason_is_read(
 def test_an_image_that_is_gone_or_too_large_is_a_failed_row_and_no_dead_letter(
     data: bytes | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_files, "MAX_FILE_BYTES", 9)
+    monkeypatch.setattr("offload.service.queued.answering.MAX_FILE_BYTES", 9)
     world = World()
     task = world.ask()
     if data is None:

@@ -95,7 +95,7 @@ PLACES = "  Available: local, container, remote, lambda, kubernetes, fleet, spli
         (
             "detect a.jpg --format jsn",
             "There is no format 'jsn'. Did you mean json?",
-            "  Available: jsonl, coco, csv, json, parquet.",
+            "  Available: jsonl, coco, coco-results, megadetector, csv, json, parquet.",
         ),
         (
             "detect a.jpg --model foo.onnx",

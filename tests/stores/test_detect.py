@@ -238,7 +238,7 @@ def test_images_of_a_store_are_measured_with(s3: Server, dog: bytes, offload: Of
     filled(s3, dog, *(f"{number}.webp" for number in range(12)))
     done = offload("profile", "s3://bucket/photos/", "--model", "builtin", "--budget", "1s")
     assert done.returncode == 0, done.stderr
-    assert "12 images" in done.stdout
+    assert "images/s" in done.stdout
 
 
 def test_a_profile_lists_no_more_than_it_draws_from(s3: Server, dog: bytes) -> None:

@@ -127,11 +127,12 @@ def _terminate(job: Any, reason: str) -> None:
 
 
 def _log(job: Any, options: Mapping[str, str], lines: Sequence[str]) -> None:
-    """As the driver of the container logs."""
+    """As the driver of the container logs, which makes no group."""
     group, logs = options["awslogs-group"], job._log_backend
+    if group not in logs.groups:
+        return
     stream = f"{options['awslogs-stream-prefix']}/default/{job.job_id.replace(':', '-')}"
     now_ms = int(time.time() * 1000)
-    logs.ensure_log_group(group)
     logs.ensure_log_stream(group, stream)
     events = [{"timestamp": now_ms, "message": line} for line in lines]
     if events:

@@ -137,7 +137,7 @@ def test_what_is_no_image_is_refused_at_the_call(sources: Any, sentence: str) ->
         ({"annotate": True}, "annotate, format and overwrite need out"),
         (
             {"format": "xml", "out": "results"},
-            "format takes one of jsonl, coco, csv, json, parquet, not 'xml'",
+            "format takes one of jsonl, coco, coco-results, megadetector, csv, json, parquet, not",
         ),
         ({"url": "http://127.0.0.1:9"}, "url has no effect with where='local'"),
     ],

@@ -21,7 +21,10 @@ from tests.conftest import PROJECT
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 SHIPPED: dict[str, str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-ELSEWHERE = {"boto3", "docker", "jinja2", "matplotlib", "paramiko", "tomlkit", "typst"}
+ELSEWHERE = {
+    "boto3", "docker", "jinja2", "matplotlib", "obstore", "paramiko", "tomlkit", "typst",
+    "zstandard",
+}  # fmt: skip
 """What only the machine that sends images away, or decides to, needs."""
 FOR_SAVEDMODELS = {"setuptools", "tensorflow", "tensorflow-hub"}
 
@@ -64,12 +67,14 @@ def imported() -> set[str]:
         "drivers/docker/engine.py", "detectors/savedmodel.py", "detectors/onnx.py",
         "render/advice/plots.py", "render/drawing.py", "drivers/settings_file.py",
     }  # fmt: skip
+    folders = (
+        "drivers/aws/", "drivers/kubernetes/", "drivers/objects/", "drivers/ssh/", "engines/",
+        "render/report/",
+    )  # fmt: skip
     names: set[str] = set()
     for path in (PROJECT / "offload").rglob("*.py"):
         name = path.relative_to(PROJECT / "offload").as_posix()
-        if name in owners_of_the_rest or name.startswith(
-            ("drivers/aws/", "drivers/kubernetes/", "drivers/ssh/", "render/report/")
-        ):
+        if name in owners_of_the_rest or name.startswith(folders):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -107,7 +112,11 @@ def test_the_default_image_holds_neither_tensorflow_nor_what_sends_images_away()
 
 def test_the_default_image_holds_every_library_that_our_modules_import() -> None:
     providers = metadata.packages_distributions()
-    extras = {"pillow_heif", "matplotlib"}  # what is done without them is said where they are used
+    extras = {
+        "pillow_heif",
+        "matplotlib",
+        "pyarrow",
+    }  # what is done without them is said where they are used
     outside = {name for name in imported() if name in providers} - {"offload"} - extras
     assert {"fastapi", "uvicorn", "numpy"} <= outside
     there = needed(named("tflite"))

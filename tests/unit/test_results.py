@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.results import Row
+from offload.domain.results import Row, image_id
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection
 from offload.drivers.folders.results_dir import opened
@@ -159,15 +159,49 @@ def test_coco_is_a_whole_document_with_boxes_in_pixels(tmp_path: Path) -> None:
     write(tmp_path, row("b.jpg"), failed, row("a/b.jpg"), formats=("coco",))
     document = json.loads((tmp_path / "coco.json").read_text())
     assert document["images"] == [
-        {"id": 1, "file_name": "a/b.jpg", "width": 200, "height": 100},
-        {"id": 2, "file_name": "b.jpg", "width": 200, "height": 100},
+        {"id": image_id("a/b.jpg"), "file_name": "a/b.jpg", "width": 200, "height": 100},
+        {"id": image_id("b.jpg"), "file_name": "b.jpg", "width": 200, "height": 100},
     ]
     assert document["annotations"][1] == {
-        "id": 2, "image_id": 2, "category_id": 18, "bbox": [100.0, 25.0, 100.0, 50.0],
-        "area": 5000.0, "iscrowd": 0, "score": 0.9,
+        "id": 2, "image_id": image_id("b.jpg"), "category_id": 18,
+        "bbox": [100.0, 25.0, 100.0, 50.0], "area": 5000.0, "segmentation": [], "iscrowd": 0,
+        "score": 0.9,
     }  # fmt: skip
     assert [c["name"] for c in document["categories"]] == ["person", "dog"]
-    assert document["info"] == {"offload": "test"}
+    assert document["info"]["offload"] == "test"
+    assert all(image["id"] < 2**53 for image in document["images"])
+
+
+def test_coco_results_are_those_of_the_images_in_the_document(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        row("b.jpg"),
+        row("c.jpg", error="damaged", detections=()),
+        formats=("coco-results",),
+    )
+    assert json.loads((tmp_path / "coco_results.json").read_text()) == [
+        {
+            "image_id": image_id("b.jpg"), "category_id": 18, "bbox": [100.0, 25.0, 100.0, 50.0],
+            "score": 0.9,
+        }
+    ]  # fmt: skip
+
+
+def test_megadetectors_format_has_every_image_with_its_boxes_or_its_failure(tmp_path: Path) -> None:
+    rows = (row("b.jpg"), row("c.jpg", detections=()), row("d.jpg", error="damaged", detections=()))
+    write(tmp_path, *rows, formats=("megadetector",))
+    document = json.loads((tmp_path / "megadetector.json").read_text())
+    assert document["info"]["format_version"] == "1.4"
+    assert document["detection_categories"] == {"1": "person", "18": "dog"}
+    size = {"width": 200, "height": 100}
+    assert document["images"] == [
+        {
+            "file": "b.jpg", **size,
+            "detections": [{"category": "18", "conf": 0.9, "bbox": [0.5, 0.25, 0.5, 0.5]}],
+        },
+        {"file": "c.jpg", **size, "detections": []},
+        {"file": "d.jpg", "failure": "damaged", "detections": None},
+    ]  # fmt: skip
 
 
 def test_csv_has_a_line_for_each_detection_and_one_for_images_without(tmp_path: Path) -> None:
@@ -192,7 +226,9 @@ def test_json_holds_every_row_and_the_model(tmp_path: Path) -> None:
 
 
 def test_documents_of_no_image_at_all_are_still_valid(tmp_path: Path) -> None:
-    write(tmp_path, formats=("coco", "csv", "json"))
+    write(tmp_path, formats=("coco", "coco-results", "megadetector", "csv", "json"))
+    assert json.loads((tmp_path / "coco_results.json").read_text()) == []
+    assert json.loads((tmp_path / "megadetector.json").read_text())["images"] == []
     assert json.loads((tmp_path / "coco.json").read_text())["images"] == []
     assert json.loads((tmp_path / "detections.json").read_text())["images"] == []
 

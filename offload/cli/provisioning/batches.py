@@ -1,6 +1,6 @@
 """What `offload batch --engine aws-batch` brings up, and what `offload down batch:NAME` does."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -28,9 +28,9 @@ _OPTIONS = (
 
 def bring_up(
     context: typer.Context, batch: "Batch", *, plan: bool, yes: bool, as_json: bool
-) -> bool:
-    """Have all that the batch takes at AWS, once that is agreed to; whether jobs can be sent now.
-    With `plan` it is only shown.
+) -> dict[str, Any]:
+    """Have all that the batch takes at AWS, once that is agreed to; what its engine is to know of
+    that. With `plan` it is only shown, and that is nothing.
     """
     from offload import bootstrap
     from offload.domain.events import Sent
@@ -47,13 +47,13 @@ def bring_up(
     found = aws_parts.planned(wish, bootstrap.context(say.hear, offline=wish.offline))
     if plan:
         rendered.plan(found, as_json=as_json)
-        return False
+        return {}
     rendered.announce(found, quiet=quiet)
     consent.to_create("a batch", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=wish.offline)
         aws_parts.carry_out(found, made)
-    return True
+    return {"most": found.most, "region": found.region, "usd_per_h": found.usd_per_h}
 
 
 def refuse_options(context: typer.Context, engine: str) -> None:

@@ -15,6 +15,8 @@ from offload.drivers.folders.parquet import Rows
 FORMATS = {
     "jsonl": "detections.jsonl",
     "coco": "coco.json",
+    "coco-results": "coco_results.json",
+    "megadetector": "megadetector.json",
     "csv": "detections.csv",
     "json": "detections.json",
     "parquet": "detections.parquet",
@@ -52,27 +54,53 @@ def _write_jsonl(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Jso
 
 
 def _write_coco(file: TextIO, rows: Rows, labels: Mapping[int, str], run: Json) -> None:
-    """The images that were detected, numbered from 1."""
+    """The images that were detected."""
     seen: set[tuple[int, str]] = set()
-
-    def detected() -> Iterator[tuple[int, Row]]:
-        return enumerate((row for row in rows() if row.error is None), 1)
 
     def annotations() -> Iterator[Json]:
         next_id = 1
-        for number, row in detected():
+        for row in _detected(rows):
             seen.update((d.class_id, d.label) for d in row.detections)
-            yield from results.coco_annotations(row, number, next_id)
+            yield from results.coco_annotations(row, results.image_id(row.path), next_id)
             next_id += len(row.detections)
 
     images = (
-        {"id": number, "file_name": row.path, "width": row.width, "height": row.height}
-        for number, row in detected()
-    )
+        {
+            "id": results.image_id(row.path), "file_name": row.path,
+            "width": row.width, "height": row.height,
+        }
+        for row in _detected(rows)
+    )  # fmt: skip
     categories = results.coco_categories(labels, seen)
-    _write_lists(
-        file, {"info": run}, images=images, annotations=annotations(), categories=categories
+    head = {"info": {"description": "objects found by offload", **run}, "licenses": []}
+    _write_lists(file, head, images=images, annotations=annotations(), categories=categories)
+
+
+def _write_coco_results(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Json) -> None:
+    """What `COCO.loadRes` takes: detections alone, of images by the ids that coco.json has."""
+    kept = ("image_id", "category_id", "bbox", "score")
+    found = (
+        {name: each[name] for name in kept}
+        for row in _detected(rows)
+        for each in results.coco_annotations(row, results.image_id(row.path), 1)
     )
+    _write_list(file, found)
+    file.write("\n")
+
+
+def _write_megadetector(file: TextIO, rows: Rows, labels: Mapping[int, str], run: Json) -> None:
+    """What Timelapse and AddaxAI read: version 1.4 of MegaDetector's format
+    (https://lila.science/megadetector-output-format).
+    """
+    seen = {(d.class_id, d.label) for row in rows() for d in row.detections}
+    categories = {str(each["id"]): each["name"] for each in results.coco_categories(labels, seen)}
+    info = {"format_version": "1.4", "detector": run.get("model", {}).get("name"), "offload": run}
+    head = {"info": info, "detection_categories": categories}
+    _write_lists(file, head, images=map(results.megadetector_image, rows()))
+
+
+def _detected(rows: Rows) -> Iterator[Row]:
+    return (row for row in rows() if row.error is None)
 
 
 def _write_csv(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Json) -> None:
@@ -90,13 +118,17 @@ def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:
     """A JSON document of `head` and of `lists` that need not fit in memory."""
     file.write(json.dumps(head, ensure_ascii=False).removesuffix("}"))
     for name, items in lists.items():
-        file.write(f',\n"{name}": [')
-        glue = "\n"
-        for item in items:
-            file.write(glue + json.dumps(item, ensure_ascii=False))
-            glue = ",\n"
-        file.write("\n]")
+        file.write(f',\n"{name}": ')
+        _write_list(file, items)
     file.write("}\n")
+
+
+def _write_list(file: TextIO, items: Iterable[Json]) -> None:
+    glue = "[\n"
+    for item in items:
+        file.write(glue + json.dumps(item, ensure_ascii=False))
+        glue = ",\n"
+    file.write("\n]" if glue == ",\n" else "[]")
 
 
 Write = Callable[[IO[bytes], Rows, Mapping[int, str], Json], None]
@@ -113,6 +145,8 @@ def _text(write: Callable[[TextIO, Rows, Mapping[int, str], Json], None]) -> Wri
 WRITERS: dict[str, Write] = {
     "jsonl": _text(_write_jsonl),
     "coco": _text(_write_coco),
+    "coco-results": _text(_write_coco_results),
+    "megadetector": _text(_write_megadetector),
     "csv": _text(_write_csv),
     "json": _text(_write_json),
     "parquet": parquet.write,

@@ -70,7 +70,8 @@ def pace(running: "BatchRun", images_per_s: float) -> str:
 def said(outcome: "Outcome") -> str:
     """A line for what became of a shard."""
     if outcome.error:
-        return f"shard {outcome.shard} failed at {outcome.host}: {outcome.error}"
+        at = f" at {outcome.host}" if outcome.host else ""
+        return f"shard {outcome.shard} failed{at}: {outcome.error}"
     failed = f", {outcome.failed} failed" if outcome.failed else ""
     there = "" if outcome.wrote else "; its rows were there already"
     images = count(outcome.images, "image")

@@ -99,9 +99,14 @@ class BatchPlan:
     parts: BatchParts = field(repr=False)
 
     @property
+    def usd_per_h(self) -> float:
+        """What an hour of the dearest machine costs."""
+        return max(each.all_usd_per_h for each in self.costs)
+
+    @property
     def most_usd_per_h(self) -> float:
         """What an hour costs in which all of its machines run, were they the dearest ones."""
-        return self.most * max(each.all_usd_per_h for each in self.costs)
+        return self.most * self.usd_per_h
 
 
 def planned(

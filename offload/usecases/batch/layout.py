@@ -123,6 +123,11 @@ def done(out: Store) -> set[str]:
     return {name_of(each.key) for each in out.list(ROWS)}
 
 
+def has_rows(out: Store, name: str) -> bool:
+    """Whether that shard has its rows."""
+    return out.get(rows_key(name), _MOST_BYTES) is not None
+
+
 def is_cancelled(out: Store) -> bool:
     """Whether somebody asked that nothing more is begun."""
     return out.get(CANCELLED, _MOST_BYTES) is not None

@@ -34,7 +34,7 @@ def remembered(run: BatchRun, engine: str, context: Context) -> Iterator[Outcome
 
 def _tells(outcome: Outcome) -> bool:
     """Whether its seconds are those of a worker that did the shard, and no failure."""
-    return outcome.wrote and not (outcome.error or outcome.failed) and outcome.took_s > 0
+    return not (outcome.error or outcome.failed) and outcome.took_s > 0
 
 
 def measurement(run: BatchRun, engine: str, startup_s: float, done: list[Outcome]) -> Measurement:

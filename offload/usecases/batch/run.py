@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import cast
 
 from offload import engines
 from offload.costmodel.batch import STARTED_S
@@ -19,7 +20,14 @@ from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.host import machine
 from offload.drivers.objects.documents import join
 from offload.drivers.objects.store import Store, is_url, opened
-from offload.engines.ports import EngineConfig, EngineSession, Job, Outcome, Shard
+from offload.engines.ports import (
+    EngineConfig,
+    EngineSession,
+    Job,
+    LastingEngine,
+    Outcome,
+    Shard,
+)
 from offload.usecases.batch import index, layout, limits, pace, plan, shard, status
 from offload.usecases.batch.layout import Index, Manifest, Plan, Spec
 from offload.usecases.batch.plan import Ahead
@@ -151,14 +159,20 @@ def batch(
         if traits.leaves_machine:
             shard.share_model(spec, out)
         out.delete(layout.CANCELLED)
-        here = KnownBatch(planned.name, spec.out, asked.engine, config.address, config.region)
+        here = KnownBatch(
+            planned.name, spec.out, asked.engine, config.address, config.region, config.profile
+        )  # fmt: skip
         status.remember(context, here)
         known = layout.read(out, layout.MANIFEST, Manifest)
         coming = iter(known.shards) if known else plan.shards(planned, source_store, out)
-        command = ("batch", "worker", "--out", spec.out)
+        command = ("batch", "worker", "--out", spec.out, "--expects", __version__)
         job = Job(planned.name, spec.out, partial(shard.work, spec), command)
         ahead = Ahead(coming, context.stop)
-        with limits.watched(session, out, asked.max_cost_usd, context):
+        lasting = cast("LastingEngine", engine) if traits.survives else None
+        with (
+            limits.left(lasting, planned.name, out, asked.max_cost_usd, context),
+            limits.watched(session, out, asked.max_cost_usd, context),
+        ):
             yield BatchRun(asked, planned, out, ahead, session, job, context, layout.done(out))
 
 

@@ -59,9 +59,12 @@ def work(spec: Spec, shard: Shard) -> Outcome:
 
 
 def _done(spec: Spec, shard: Shard, outcome: Outcome) -> Outcome:
-    out, session = opened(spec.out), brought_up(spec).session
+    out = opened(spec.out)
     if layout.is_cancelled(out):
         raise OffloadError("The batch is cancelled.", hint="To go on: the same command again")
+    if layout.has_rows(out, shard.name):  # whoever wrote them died before it could say so
+        return replace(outcome, images=shard.images, wrote=False)
+    session = brought_up(spec).session
     entries = listed(out, shard.name)
     tally, packing = rows.Tally(), packed.Packing()
     with ReadAhead(opened(spec.source), entries) as images:

@@ -26,6 +26,7 @@ class KnownBatch:
     engine: str
     address: str | None = None
     region: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,6 @@ def _lasting(batch: KnownBatch, context: Context) -> LastingEngine | None:
         return None
     config = EngineConfig(
         context.settings, context.reporter, context.clouds,
-        address=batch.address, region=batch.region,
+        address=batch.address, region=batch.region, profile=batch.profile,
     )  # fmt: skip
     return cast("LastingEngine", engines.make(batch.engine, config))

@@ -7,16 +7,23 @@ from offload.domain.errors import OffloadError
 from offload.drivers.objects.store import Store, opened
 from offload.engines.ports import Outcome, Shard
 from offload.usecases.batch import layout, plan, shard
+from offload.version import __version__
 
 _MOST_BYTES = 2**30
 
 
-def one(out_url: str, todo: str, index: int) -> Outcome:
+def one(out_url: str, todo: str, index: int, expects: str | None = None) -> Outcome:
     """Do the shard whose number is the `index`th in the list at the key `todo` under the output.
+    `expects` is the version of offload that sent it.
 
     Raises:
-        OffloadError: there is no such shard, or the store refuses.
+        OffloadError: there is no such shard, the store refuses, or this is another version.
     """
+    if expects not in {None, __version__}:
+        raise OffloadError(
+            f"This image has offload {__version__}, and offload {expects} began the batch.",
+            hint="To build one of that version: the same command without --container-image",
+        )
     out = opened(out_url)
     numbers = _numbers(out, todo)
     if index >= len(numbers):

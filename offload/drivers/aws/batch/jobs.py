@@ -3,6 +3,7 @@
 Every method may raise OffloadError: AWS refuses, with a reason.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,16 +95,26 @@ class BatchJobs:
         """As they are now."""
         return [_sent(each) for each in self._described(ids)]
 
-    def failed(self, job: SentJob) -> Iterator[tuple[int, str]]:
-        """The index of each of its children that failed, and why."""
+    def failed(self, job: SentJob) -> Iterator[tuple[str, str]]:
+        """The id of each of its children that failed, or its own, and why."""
+        if not job.counts.get("FAILED"):
+            return
         if job.size == 1:
-            if job.counts.get("FAILED"):
-                yield 0, job.why
+            yield job.id, job.why
             return
         asked = {"arrayJobId": job.id, "jobStatus": "FAILED"}
         ids = [each["jobId"] for each in self._pages("list_jobs", "jobSummaryList", **asked)]
         for each in self._described(ids):
-            yield int(each["jobId"].rpartition(":")[2]), _why(each)
+            yield each["jobId"], _why(each)
+
+    def took_s(self, ids: Sequence[str]) -> dict[str, float]:
+        """How long each of these jobs or children ran, by its id; until now, if it still does."""
+        now_ms = time.time() * 1000
+        return {
+            each["jobId"]: max(0.0, each.get("stoppedAt", now_ms) - each["startedAt"]) / 1000
+            for each in self._described(ids)
+            if "startedAt" in each
+        }
 
     def runnable(self, job: SentJob) -> str:
         """What AWS says of why a job or a child of it waits; empty where it says nothing."""
