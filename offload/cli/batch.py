@@ -47,6 +47,7 @@ def run(
     address: Annotated[str | None, _engine("--address", takes="URL")] = None,
     batch_workers: Annotated[int | None, options.how_many(_engine, "--workers")] = None,
     cpus: Annotated[int | None, options.how_many(_engine, "--cpus")] = None,
+    gpus: Annotated[int | None, options.how_many(_engine, "--gpus")] = None,
     most: Annotated[int | None, options.how_many(_engine, "--max", most=10_000)] = None,
     is_spot: Annotated[bool, _engine("--spot")] = False,
     plan: Annotated[bool, _aws("--plan")] = False,
@@ -87,12 +88,14 @@ def run(
     Parameters:
         source: All images below it: a folder, or s3://, gs:// or az:// with a bucket.
         out: Where rows go; one that holds part of the same batch is continued.
-        engine: Who hands out the shards. local: processes of this machine; aws-batch: array jobs.
+        engine: Who hands out the shards. local: processes of this machine; dask, ray: workers of a
+            cluster; aws-batch: array jobs.
         name: Name of the batch. [default: made of --out]
         formats: Files of all rows, besides those of the shards; those of offload detect.
         address: Where the engine's cluster listens.
         batch_workers: Shards in progress at a time. [default: the engine decides]
         cpus: Cores of each worker.
+        gpus: GPUs of each worker.
         most: Machines at most.
         is_spot: Use spare machines, which are cheaper and may be taken away.
         plan: Only show what will be created at AWS and what it costs.

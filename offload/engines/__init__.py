@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OWN = {
     "local": "offload.engines.local",
     "dask": "offload.engines.dask",
+    "ray": "offload.engines.ray",
     "aws-batch": "offload.engines.aws_batch",
 }
 """The name `--engine` takes -> its module."""
