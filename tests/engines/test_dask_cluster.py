@@ -21,7 +21,11 @@ from tests.testbed.nodes import Node
 pytestmark = [pytest.mark.xdist_group("dask")]
 
 _IMAGES, _SHARD, _KILLS = 240, 8, 5
-_HERE = {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+_HERE = {
+    "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1",
+    # One shard may be at the victim each time.
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "10",
+}  # fmt: skip
 
 
 @dataclass
