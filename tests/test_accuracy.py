@@ -120,6 +120,7 @@ def raw_yolox(model: Path) -> Callable[[Path], list[tuple[int, float, list[float
 LEAST_SCORE = 0.05
 
 
+@pytest.mark.soak  # half a minute beside others
 def test_map_of_an_onnx_network_is_within_two_tenths_of_its_raw_sessions(
     truth: COCO, photos: Path, assets: Path, offload: Offload, tmp_path: Path
 ) -> None:

@@ -72,7 +72,9 @@ STUBS = {
     "sleep": "exec /bin/sleep 0.01",
     "setsid": 'exec "$@"',
     "systemd-run": "exit 1",
-    "docker-credential-ecr-login": f"""echo '{{"Username": "AWS", "Secret": "{PASSWORD}"}}'""",
+    "docker-credential-ecr-login": f"""
+        cat >/dev/null
+        echo '{{"Username": "AWS", "Secret": "{PASSWORD}"}}'""",
     **dict.fromkeys(("chown", "dnf", "dockerd", "systemctl"), ""),
 }
 

@@ -16,8 +16,10 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError, meant
 from offload.domain.results import Json
 from offload.domain.vision import check_classes
+from offload.drivers.folders import results_formats
 from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.host import machine
+from offload.drivers.images.stored import is_prefix
 from offload.drivers.objects.documents import join
 from offload.drivers.objects.store import Store, is_url, opened
 from offload.engines.ports import (
@@ -62,6 +64,7 @@ class Batch:
             if name not in FORMATS:
                 wrong = f"There is no format {name!r}.{meant(name, FORMATS)}"
                 raise UsageError(wrong, hint=f"Available: {', '.join(FORMATS)}.")
+        results_formats.check(self.formats)
         if self.name is not None and not _NAME.fullmatch(self.name):
             wrong = f"--name takes letters, digits, - and _, not {self.name!r}."
             raise UsageError(wrong, hint="For instance: --name photos-2026")
@@ -238,9 +241,9 @@ def _agreed(
 
 def _there(source_url: str) -> str:
     """The source, which a folder is only if it exists."""
-    if not is_url(source_url) and not os.path.isdir(source_url):
+    if not (is_prefix(source_url) or os.path.isdir(source_url)):
         raise UsageError(
-            f"{source_url!r} is neither a folder nor the URL of a store.",
+            f"{source_url!r} is neither a folder nor a prefix of a store.",
             hint="For instance: offload batch s3://BUCKET/photos/ --out s3://BUCKET/rows/",
         )
     return source_url
