@@ -25,7 +25,8 @@ from tests.contexts import context
 from tests.functions.aws import REGION, Account
 from tests.functions.bench import Clients, Cut, Engine
 
-NAME, BUCKET = "photos", "photos-bucket"
+NAME, BUCKET = "herd", "herd-bucket"
+"""Emulated accounts of a process are one: functions and fleets of tests are called otherwise."""
 SOURCE, OUT = f"s3://{BUCKET}/in", f"s3://{BUCKET}/out"
 
 

@@ -42,7 +42,7 @@ def pictures(bench: Bench, tmp_path: Path) -> Iterator[int]:
 def test_a_plan_creates_nothing_and_says_what_it_costs(bench: Bench, offload: Offload) -> None:
     done = offload(*WORDS, "--max", 20, "--spot", "--plan")
     assert done.returncode == 0, done.stderr
-    assert "photos: up to 18 spot instances and 2 on-demand ones of AWS Batch" in done.stdout
+    assert "herd: up to 18 spot instances and 2 on-demand ones of AWS Batch" in done.stdout
     assert f"They read {SOURCE} and write {OUT}, and nothing else." in done.stdout
     assert not bench.there()
     refused = offload(*WORDS)

@@ -174,7 +174,7 @@ def test_a_queue_that_is_disabled_takes_nothing_and_the_command_to_enable_it_is_
 
 
 def test_without_a_queue_the_command_that_makes_one_is_said(bench: Bench, jobs: Jobs) -> None:
-    with pytest.raises(PlaceUnavailable, match="There is no job queue offload-batch-photos"):
+    with pytest.raises(PlaceUnavailable, match="There is no job queue offload-batch-herd"):
         bench.run(1)
 
 

@@ -204,7 +204,7 @@ def test_what_somebody_else_made_goes_only_if_that_is_agreed_to(
 
 
 def test_there_is_nothing_to_remove_of_a_batch_that_is_not_there(bench: Bench) -> None:
-    with pytest.raises(UsageError, match="There is no batch photos of offload's in us-"):
+    with pytest.raises(UsageError, match="There is no batch herd of offload's in us-"):
         bench.down()
 
 
