@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.render import tables
+from offload.render.fleets.provisioning import priced_machines
 from offload.render.messages import say_lines
 
 if TYPE_CHECKING:
@@ -34,14 +35,7 @@ def plan(plan: "BatchPlan", *, as_json: bool) -> None:
     return tables.write_json({
         "kind": "plan", "region": plan.region, "batch": asdict(plan.options), "max": plan.most,
         "on_demand": plan.on_demand, "there": plan.is_there,
-        "machines": [
-            {
-                "instance_type": offer.spec.instance_type, "arch": offer.arch,
-                "vcpus": offer.vcpus, "usd_per_h": cost.all_usd_per_h, "how": cost.how,
-                "as_of": cost.as_of,
-            }
-            for offer, cost in zip(plan.offers, plan.costs, strict=True)
-        ],
+        "machines": priced_machines(plan),
         "most_usd_per_h": plan.most_usd_per_h, "rest_usd_per_month": _REST_USD_PER_MONTH,
         "model": asdict(plan.model.identity),
     })  # fmt: skip

@@ -10,6 +10,8 @@ from offload.version import __version__
 
 if TYPE_CHECKING:
     from offload.domain.machines import FleetInfo
+    from offload.domain.results import Json
+    from offload.usecases.batch.aws_parts import BatchPlan
     from offload.usecases.provision.fleet_planning import FleetPlan
     from offload.usecases.provision.fleets import ListedFleet
 
@@ -43,18 +45,22 @@ def plan(plan: "FleetPlan", *, as_json: bool) -> None:
         return tables.print_lines(plan_lines(plan))
     return tables.write_json({
         "kind": "plan", "region": plan.region, "fleet": asdict(plan.options), "max": plan.most,
-        "machines": [
-            {
-                "instance_type": offer.spec.instance_type, "arch": offer.arch,
-                "vcpus": offer.vcpus, "usd_per_h": cost.all_usd_per_h, "how": cost.how,
-                "as_of": cost.as_of,
-            }
-            for offer, cost in zip(plan.offers, plan.costs, strict=True)
-        ],
+        "machines": priced_machines(plan),
         "most_usd_per_h": plan.most_usd_per_h, "rest_usd_per_month": _REST_USD_PER_MONTH,
         "there": asdict(plan.before) if plan.before else None, "changes": dict(_changes(plan)),
         "model": asdict(plan.model.identity),
     })  # fmt: skip
+
+
+def priced_machines(plan: "FleetPlan | BatchPlan") -> "list[Json]":
+    """What is offered, and what each costs."""
+    return [
+        {
+            "instance_type": offer.spec.instance_type, "arch": offer.arch, "vcpus": offer.vcpus,
+            "usd_per_h": cost.all_usd_per_h, "how": cost.how, "as_of": cost.as_of,
+        }
+        for offer, cost in zip(plan.offers, plan.costs, strict=True)
+    ]  # fmt: skip
 
 
 def plan_lines(plan: "FleetPlan") -> Iterator[str]:

@@ -20,7 +20,7 @@ from offload.drivers.aws.batch.spec import BatchSpec
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
 from offload.usecases.context import Context
-from offload.usecases.provision import brought_up, deploy
+from offload.usecases.provision import brought_up
 from offload.usecases.provision.fleet_planning import (
     FleetOptions,
     cost_of,
@@ -28,7 +28,7 @@ from offload.usecases.provision.fleet_planning import (
     offers_for,
     several,
 )
-from offload.usecases.provision.model_image import Engines, image_of, pushed
+from offload.usecases.provision.model_image import Engines, image_of, pushed_for
 
 TYPES = "c7i.large,c6i.large,c7a.large"
 """Alike, and each may be there where the others are not."""
@@ -157,11 +157,8 @@ def carry_out(plan: BatchPlan, context: Context, engines: Engines = Engine.conne
 
 def _pushed(plan: BatchPlan, tags: Mapping[str, str], context: Context, engines: Engines) -> str:
     assert plan.image is not None
-    with engines() as engine:
-        if engine.arch != plan.offers[0].arch:
-            raise deploy.of_another_kind(engine.arch, plan.offers[0].arch)
-        into = partial(plan.parts.repository, plan.options.name, tags)
-        return pushed(plan.image, engine, into, context.reporter)
+    into = partial(plan.parts.repository, plan.options.name, tags)
+    return pushed_for(plan.offers[0].arch, plan.image, engines, into, context.reporter)
 
 
 remove = BATCHES.remove

@@ -11,10 +11,9 @@ from offload.domain.results import Json
 from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec
 from offload.drivers.docker.engine import Engine
 from offload.usecases.context import Context
-from offload.usecases.provision import deploy
 from offload.usecases.provision.fleet_planning import FLEETS, Connect, FleetPlan, several
 from offload.usecases.provision.machines import ListedMachine, running_s
-from offload.usecases.provision.model_image import Engines, pushed
+from offload.usecases.provision.model_image import Engines, pushed_for
 from offload.version import __version__
 
 
@@ -59,11 +58,8 @@ def carry_out(plan: FleetPlan, context: Context, engines: Engines = Engine.conne
 
 def _pushed(plan: FleetPlan, tags: Mapping[str, str], context: Context, engines: Engines) -> str:
     assert plan.image is not None
-    with engines() as engine:
-        if engine.arch != plan.offers[0].arch:
-            raise deploy.of_another_kind(engine.arch, plan.offers[0].arch)
-        into = partial(plan.parts.repository, plan.options.name, tags)
-        return pushed(plan.image, engine, into, context.reporter)
+    into = partial(plan.parts.repository, plan.options.name, tags)
+    return pushed_for(plan.offers[0].arch, plan.image, engines, into, context.reporter)
 
 
 remove = FLEETS.remove

@@ -12,6 +12,7 @@ from offload.domain.measurements import StartPhase
 from offload.drivers.aws.repositories import Repository
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
+from offload.usecases.provision import deploy
 
 Engines = Callable[[], AbstractContextManager[Engine]]
 Prepared = Callable[[], Repository]
@@ -49,3 +50,17 @@ def pushed(image: ModelImage, engine: Engine, into: Prepared, reporter: Reporter
     if not repository.has(tag):
         engine.push(image.name, address, tag, repository.login(), reporter.sent)
     return f"{address}:{tag}"
+
+
+def pushed_for(
+    arch: str, image: ModelImage, engines: Engines, into: Prepared, reporter: Reporter
+) -> str:
+    """The same, by the engine here, for machines of a processor.
+
+    Raises:
+        UsageError: the engine makes images for another one.
+    """
+    with engines() as engine:
+        if engine.arch != arch:
+            raise deploy.of_another_kind(engine.arch, arch)
+        return pushed(image, engine, into, reporter)
