@@ -17,7 +17,6 @@ The least possible: the mean start, then all images at the sum of the workers' r
 """
 
 import argparse
-import math
 import random
 import statistics
 import sys
@@ -25,8 +24,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from offload.costmodel.fleet import S_PER_IMAGE_AND_CORE, START_S
-from tests.costmodel.batches import Draw, Pace, simulated
+from draws import gamma, lognormal, measured
+
+from tests.costmodel.batches import Pace, simulated
 
 IMAGES = (1_000_000, 10_000_000, 100_000_000)
 WORKERS = (10, 100, 1000)
@@ -35,8 +35,8 @@ WORKERS = (10, 100, 1000)
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description="Batches over images shared without a rest.")
-    parser.add_argument("--starts", type=_measured, default=_gamma, help="file of seconds")
-    parser.add_argument("--images", type=_measured, default=_lognormal, help="file of seconds")
+    parser.add_argument("--starts", type=measured, default=gamma, help="file of seconds")
+    parser.add_argument("--images", type=measured, default=lognormal, help="file of seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=float, default=0.05, help="of a worker, an hour")
     asked = parser.parse_args()
@@ -55,21 +55,6 @@ def main() -> None:
                 f"({min(ratios):.3f}..{max(ratios):.3f})",
                 flush=True,
             )
-
-
-def _measured(path: str) -> Draw:
-    seconds = [float(line) for line in Path(path).read_text().split()]
-    return lambda luck: luck.choice(seconds)
-
-
-def _gamma(luck: random.Random) -> float:
-    shape = 1 / 0.15**2
-    return luck.gammavariate(shape, START_S / shape)
-
-
-def _lognormal(luck: random.Random) -> float:
-    sigma = math.sqrt(math.log(1 + 0.5**2))
-    return luck.lognormvariate(math.log(S_PER_IMAGE_AND_CORE) - sigma**2 / 2, sigma)
 
 
 if __name__ == "__main__":

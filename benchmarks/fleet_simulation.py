@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from offload.costmodel.fleet import IDLE_S, S_PER_IMAGE_AND_CORE, START_S, Bounds, Pace
+from draws import gamma, lognormal, measured
+
+from offload.costmodel.fleet import IDLE_S, Bounds, Pace
 from offload.domain.events import Reporter
 from offload.domain.machines import Size
 from offload.service.queued.asking import Heard
@@ -284,8 +286,8 @@ def _plans(work_s: float, machines: Sequence[tuple[float, float]]) -> Iterator[t
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description="Chosen sizes of a fleet over the best possible.")
-    parser.add_argument("--starts", type=_measured, default=_gamma, help="file of seconds")
-    parser.add_argument("--images", type=_measured, default=_lognormal, help="file of seconds")
+    parser.add_argument("--starts", type=measured, default=gamma, help="file of seconds")
+    parser.add_argument("--images", type=measured, default=lognormal, help="file of seconds")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--off", type=float, default=0.15, help="of the pace that is assumed")
     asked = parser.parse_args()
@@ -309,21 +311,6 @@ def _print(job: Job, found: Sequence[Outcome]) -> None:
             end="",
         )
     print(flush=True)
-
-
-def _measured(path: str) -> Draw:
-    seconds = [float(line) for line in Path(path).read_text().split()]
-    return lambda luck: luck.choice(seconds)
-
-
-def _gamma(luck: random.Random) -> float:
-    shape = 1 / 0.15**2
-    return luck.gammavariate(shape, START_S / shape)
-
-
-def _lognormal(luck: random.Random) -> float:
-    sigma = math.sqrt(math.log(1 + 0.5**2))
-    return luck.lognormvariate(math.log(S_PER_IMAGE_AND_CORE) - sigma**2 / 2, sigma)
 
 
 def _shown(found: Iterable[float]) -> str:
