@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from draws import gamma, lognormal, measured
+from draws import Draw, gamma, lognormal, measured
 
 from offload.costmodel.fleet import IDLE_S, Bounds, Pace
 from offload.domain.events import Reporter
@@ -47,8 +47,6 @@ WAY_S = 0.15
 """Of an image to its worker and of its answer back, in which it takes room in flight."""
 RUNNING_SHARE = 0.3
 """Of its start, after which the group says that a machine runs."""
-
-Draw = Callable[[random.Random], float]
 
 
 @dataclass(frozen=True)
